@@ -17,12 +17,15 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import contourpy
 import matplotlib as mpl
 import numpy
 from cycler import cycler
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 __all__ = ["THEME", "curves", "decision_map", "images", "panels", "show"]
@@ -184,6 +187,9 @@ def decision_map(axes: Axes, probability: Callable, points, labels, *, extent: f
                  resolution: int = 60) -> None:
     """Shade the plane by the predicted probability of class 1 and put the labelled points on it.
 
+    The darker a place, the surer the prediction: the steps of the shading are at 0.5, 0.7 and 0.9
+    for either class. A line marks 0.5, the decision boundary.
+
     Parameters
     ----------
     axes : matplotlib.axes.Axes
@@ -192,7 +198,7 @@ def decision_map(axes: Axes, probability: Callable, points, labels, *, extent: f
         Maps an array (m, 2) of points to their m probabilities of class 1.
     points : array (n, 2)
     labels : array (n,)
-        0 (drawn as circles) or 1 (drawn as triangles).
+        0 (drawn as circles, in purple) or 1 (drawn as triangles, in yellow).
     extent : float
         The picture covers ``[-extent, extent]`` in both directions.
     resolution : int
@@ -201,18 +207,26 @@ def decision_map(axes: Axes, probability: Callable, points, labels, *, extent: f
     points, labels = numpy.asarray(points), numpy.asarray(labels)
     side = numpy.linspace(-extent, extent, resolution)
     grid = numpy.stack(numpy.meshgrid(side, side), axis=-1).reshape(-1, 2).astype("float32")
-    height = numpy.asarray(probability(grid)).reshape(resolution, resolution)
-    for label, certainty in enumerate((1 - height, height)):
+    height = numpy.asarray(probability(grid), dtype="float64").reshape(resolution, resolution)
+
+    def add(lines: Sequence, **style) -> None:
+        """Draw polygons or lines without the vertices that the eye does not miss."""
+        scale = 80 / extent  # the unit in which a third is not seen, as in path.simplify_threshold
+        lines = [Path(line * scale).cleaned(simplify=True).vertices[:-1] / scale for line in lines]
+        if lines:
+            axes.add_patch(PathPatch(Path.make_compound_path(*map(Path, lines)), **style))
+
+    for name, certainty in (("purple", 1 - height), ("yellow", height)):
+        areas = contourpy.contour_generator(side, side, certainty, fill_type="OuterOffset")
         for level in (0.5, 0.7, 0.9):
-            if certainty.max() > level:
-                axes.contourf(side, side, certainty, levels=[level, 2], colors=[f"C{label}"],
-                              alpha=0.16)
-    if height.min() < 0.5 < height.max():
-        axes.contour(side, side, height, levels=[0.5], colors=[THEME["ink"]], linewidths=1.4)
-    for label, marker in ((0, "o"), (1, "^")):
-        chosen = points[labels == label]
-        axes.plot(*chosen.T, marker, color=f"C{label}", markersize=4, markeredgewidth=0.5,
-                  markeredgecolor=THEME["paper"], label=f"class {label}")
+            rings = [outer[start:end] for outer, offsets in zip(*areas.filled(level, 2))
+                     for start, end in itertools.pairwise(offsets)]
+            add(rings, color=THEME[name], alpha=0.13, linewidth=0)
+    boundary = contourpy.contour_generator(side, side, height).lines(0.5)
+    add(boundary, fill=False, edgecolor=THEME["ink"], linewidth=1.4)
+    for label, name, marker in ((0, "purple", "o"), (1, "yellow", "^")):
+        axes.plot(*points[labels == label].T, marker, color=THEME[name], markersize=4.5,
+                  markeredgewidth=0.5, markeredgecolor=THEME["paper"], label=f"class {label}")
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal",
              xlabel="feature 1", ylabel="feature 2")
     axes.grid(False)
@@ -311,7 +325,7 @@ def panel_svgs(figure: Figure, identifier: str, elements: Sequence[str]) -> str:
     copy = f'<use href="#{identifier}"/>'
     return "".join(
         f'<svg viewBox="{index * width:g} 0 {width:g} {height:g}" aria-hidden="true" '
-        f'style="flex:1 1 {min(width, 290):g}px;min-width:0;max-width:{1.5 * width:g}px">'
+        f'style="flex:1 1 {0.87 * width:.0f}px;min-width:0;max-width:{1.5 * width:g}px">'
         f"{copy if index else drawing}</svg>" for index in range(count))
 
 
