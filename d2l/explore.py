@@ -205,6 +205,8 @@ class Exploration:
         for key, control in self._controls.items():
             control.description = control.description or key
             control.style.description_width = "initial"
+            if not isinstance(control, widgets.Checkbox):
+                control.layout.width = "32em"
             control.observe(redraw, names="value")
         redraw()
         return widgets.VBox([*controls, message, figure_box, sentence_box])

@@ -1,11 +1,14 @@
 """The two faces of an exploration, without a browser."""
 
 import base64
+import doctest
 import gzip
 import json
 import re
 import sys
 
+import nbconvert
+import nbformat
 import pytest
 from ipywidgets import (Checkbox, Dropdown, FloatLogSlider, FloatSlider, HTML, IntSlider, SelectionSlider, Text)
 
@@ -44,6 +47,23 @@ def test_page_and_notebook_each_get_their_face(monkeypatch):
     for bundle in (live, page):
         assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
         assert bundle["text/plain"] == "Line. slope 2, shift False"
+
+
+def test_the_example_in_the_docstring_runs():
+    [example] = doctest.DocTestFinder(recurse=False).find(d2l.explore, globs={})
+    assert doctest.DocTestRunner().run(example) == doctest.TestResults(failed=0, attempted=5)
+
+
+@pytest.mark.parametrize("static", ["0", "1"])
+def test_viewers_without_a_kernel_show_the_default_frame(static, monkeypatch):
+    """nbconvert, and with it previews of notebooks, when the widget's state is gone."""
+    monkeypatch.setenv("D2L_STATIC", static)
+    bundle = lines()._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=bundle)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("lines()", outputs=[output])])
+    page, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
+    body = page[page.index("<main"):]
+    assert ("<svg " in body) if static == "1" else (f"data:image/png;base64,{bundle['image/png'][:40]}" in body)
 
 
 def test_the_page_holds_a_frame_for_each_combination():
