@@ -227,8 +227,9 @@ def decision_map(axes: Axes, probability: Callable, points, labels, *, extent: f
     for label, name, marker in ((0, "purple", "o"), (1, "yellow", "^")):
         axes.plot(*points[labels == label].T, marker, color=THEME[name], markersize=4.5,
                   markeredgewidth=0.5, markeredgecolor=THEME["paper"], label=f"class {label}")
-    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal",
-             xlabel="feature 1", ylabel="feature 2")
+    ticks = (-extent, 0, extent)
+    axes.set(xlim=(-extent, extent), xticks=ticks, xlabel="feature 1",
+             ylim=(-extent, extent), yticks=ticks, ylabel="feature 2", aspect="equal")
     axes.grid(False)
 
 

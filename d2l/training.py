@@ -203,7 +203,7 @@ def evaluate(net: Callable, minibatches: Minibatches, /,
 
 
 def _per_example(name: str, values: np.ndarray, n: int) -> np.ndarray:
-    if values.size != n or values.ndim == 0:
+    if values.size != n:
         raise ValueError(f"{name} returned shape {values.shape} for {n} examples; "
                          f"it must return one value per example, shape ({n},)")
     return values
