@@ -9,8 +9,12 @@ BIN := .venv/bin
 READY := .venv/pins-installed
 KATEX := publishing/node_modules/.package-lock.json
 
-export JUPYTER_PREFER_ENV_PATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The kernel of .venv, not one in the user's home.
+export JUPYTER_PREFER_ENV_PATH := 1
+# publishing/execute.py sets it; tests and JupyterLab want explorations live.
+unexport D2L_STATIC
+
 .DELETE_ON_ERROR:
 .PHONY: help run-notebooks site serve notebooks lab test bench clean
 
@@ -27,7 +31,8 @@ site: run-notebooks $(KATEX) ## run what changed and build the website into _bui
 	@echo "The site is in _build/html. Open file://$(CURDIR)/_build/html/index.html, or: make serve"
 
 serve: site ## serve the website on this machine, http://127.0.0.1:8000 (PORT=... for another port)
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html || \
+	  { echo "Is port $(PORT) taken? Try another: make serve PORT=8001" >&2; exit 1; }
 
 notebooks: run-notebooks ## write every section as a notebook into _build/notebooks
 	@$(BIN)/python -m publishing.export

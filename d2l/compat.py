@@ -47,7 +47,7 @@ NO_DISTUTILS = """MXNet needs distutils, which Python {python} no longer has; se
 def _gone(name: str) -> Callable[..., Any]:
     """Return a stand-in for a financial function that left NumPy in version 1.20."""
     def function(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"numpy.{name} left NumPy in 1.20: use the package numpy-financial")
+        raise NotImplementedError(f"{name} left NumPy in 1.20: use the package numpy-financial")
     return function
 
 
@@ -77,9 +77,9 @@ def _warn_about_threads() -> None:
     threads = os.environ.get("OMP_NUM_THREADS", "unset")
     if workers != "1" and threads != "1":
         warnings.warn(
-            f"MXNET_CPU_WORKER_NTHREADS={workers} with OMP_NUM_THREADS {threads}: MXNet 1.9.1 hangs "
-            "when two engine workers use several threads each. Set one of the two to 1 before "
-            "Python starts.", RuntimeWarning, stacklevel=2)
+            f"MXNET_CPU_WORKER_NTHREADS={workers} with OMP_NUM_THREADS {threads}: MXNet 1.9.1 "
+            "hangs when two engine workers use several threads each. Set one of the two to 1 "
+            "before Python starts.", RuntimeWarning, stacklevel=2)
 
 
 def _import_mxnet() -> None:
@@ -104,7 +104,7 @@ def _import_mxnet() -> None:
 
 
 def _use_numpy_interface() -> None:
-    """Do what ``npx.set_np()`` does, for every thread: JupyterLab runs widgets in one of their own."""
+    """Do what ``npx.set_np()`` does, but for all threads: JupyterLab calls widgets in others."""
     from mxnet import util
 
     class EveryThread(threading.local):

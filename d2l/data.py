@@ -1,7 +1,7 @@
 """Data sets of the course, and minibatches of whatever lies in memory.
 
 Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017, https://github.com/zalandoresearch/fashion-mnist) is
-published by Zalando SE under the MIT licence, and so is the sample of it that lies beside this file.
+published by Zalando SE under the MIT licence; so is the sample of it that lies beside this file.
 """
 
 from __future__ import annotations
@@ -167,10 +167,11 @@ def _fetch(folder: pathlib.Path, url: str) -> list[NDArray]:
     def download(address: str, output_file: str, client: pooch.Pooch) -> None:
         pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=True)(address, output_file, client)
         _read(output_file, pathlib.PurePosixPath(address).name)
+        os.chmod(output_file, 0o644)  # temporary files are private, but a class may share a cache
 
     # Pooch writes to a temporary file, tries again after an error, renames at the end. The check
     # sits in `download`, before the rename: it knows the content, Pooch only the compressed file.
-    client = pooch.create(folder, base_url=url.rstrip("/") + "/", retry_if_failed=2,
+    client = pooch.create(folder, base_url=url, retry_if_failed=2,
                           registry=dict.fromkeys(FASHION_FILES))
     arrays = []
     for name in FASHION_FILES:

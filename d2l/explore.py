@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
+import numpy
 from matplotlib.figure import Figure
 
 from d2l import plotting
@@ -213,14 +214,21 @@ class Exploration:
 
     # The static face
 
-    def frames(self) -> list[Frame]:
-        """A frame for each point of the page's grid, the last parameter moving fastest."""
+    def frames(self, positions: list[tuple[float, ...]]) -> list[Frame]:
+        """A frame for each point of the page's grid, the last parameter moving fastest.
+
+        Parameters
+        ----------
+        positions : list of tuples
+            Where the axes stand in every frame, from :func:`d2l.plotting.lay_out`.
+        """
         names = [parameter.name for parameter in self.parameters]
         grid = itertools.product(*(parameter.values for parameter in self.parameters))
         function = self._function
 
         def frame(**values):
             figure, sentence = _draw(function, values)
+            plotting.place(figure, positions)
             return Frame(plotting.svg_elements(figure), sentence)
 
         points = [dict(zip(names, values)) for values in grid]
@@ -228,8 +236,10 @@ class Exploration:
 
     def static_html(self) -> str:
         """The exploration for a page without a kernel: one element with class ``exploration``."""
-        frames = self.frames()
-        figure, sentence = self.draw(**self.defaults())
+        figure, _ = self.draw(**self.defaults())
+        frames = self.frames(plotting.lay_out(figure))
+        default = numpy.ravel_multi_index([p.default for p in self.parameters], self.shape)
+        elements, sentence = frames[default]
         key = html.escape(self.name)
         controls = "".join(_control_html(key, parameter) for parameter in self.parameters)
         now = ", ".join(p.describe(p.default) for p in self.parameters)
@@ -248,7 +258,7 @@ aria-pressed="false">Play</button><button type="button" class="exploration-reset
 </div>
 <div class="exploration-frame" role="img" aria-labelledby="{key}-title" \
 aria-describedby="{key}-sentence" style="{plotting.PANEL_ROW}">\
-{plotting.panel_svgs(figure, f"{key}-drawing", plotting.svg_elements(figure))}</div>
+{plotting.panel_svgs(figure, f"{key}-drawing", elements)}</div>
 <div class="exploration-text"><p aria-hidden="true" class="exploration-space">{html.escape(longest)}</p>\
 <p class="exploration-sentence" id="{key}-sentence" aria-live="polite">{html.escape(sentence)}</p></div>
 <p class="exploration-still">The figure shows {html.escape(now)}. With JavaScript these controls \

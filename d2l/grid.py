@@ -6,12 +6,14 @@ to functions that are slow and depend on nothing but their arguments, their code
 
 from __future__ import annotations
 
+import dis
 import functools
 import itertools
 import os
 import pathlib
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +25,9 @@ import pooch
 from tqdm import tqdm
 
 __all__ = ["cached", "sweep"]
+
+# On a busy disk joblib suggests smaller arguments; here the digest stands for all large ones.
+warnings.filterwarnings("ignore", "Persisting input arguments", UserWarning)
 
 
 def cached(function: Callable) -> Callable:
@@ -157,6 +162,10 @@ def _collect(value: Any, parts: dict, path: str) -> None:
         value = value.asnumpy()
     if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
         _collect_function(value, parts, path)
+    elif isinstance(value, type) and not _is_library(value.__module__):
+        for name, attribute in vars(value).items():
+            if not name.startswith("__") or callable(attribute):
+                _collect(attribute, parts, f"{path}.{name}")
     elif isinstance(value, types.ModuleType):
         parts[path] = value.__name__
     elif callable(value) and _is_library(getattr(value, "__module__", None)):
@@ -197,8 +206,11 @@ def _code(code: types.CodeType) -> list:
 
 
 def _names(code: types.CodeType) -> list[str]:
+    """The global names that the code reads, those of functions inside it included."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return sorted({*code.co_names, *(name for c in inner for name in _names(c))})
+    own = {step.argval for step in dis.get_instructions(code)
+           if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return sorted(own.union(*map(_names, inner)))
 
 
 @functools.cache

@@ -263,16 +263,35 @@ def drawing_for_the_page() -> bool:
 def png(figure: Figure) -> str:
     """The figure as base64 text of a PNG on light paper, for viewers that know no SVG."""
     buffer = io.BytesIO()
-    _lay_out(figure)
+    lay_out(figure)
     figure.savefig(buffer, format="png", dpi=144, facecolor=THEME["paper"])
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _lay_out(figure: Figure) -> None:
-    """Place the axes once and for all; with a layout engine, savefig draws everything twice."""
+def lay_out(figure: Figure) -> list[tuple[float, ...]]:
+    """Place the axes once and for all; with a layout engine, savefig draws everything twice.
+
+    Returns
+    -------
+    list of tuples (left, bottom, width, height)
+        Position of each axes in its panel, as fractions.
+    """
     if engine := figure.get_layout_engine():
         engine.execute(figure)
         figure.set_layout_engine(None)
+    return [axes.get_position(original=True).bounds for axes in figure.axes]
+
+
+def place(figure: Figure, positions: Sequence[tuple[float, ...]]) -> None:
+    """Put the axes where :func:`lay_out` put those of a figure like this one.
+
+    Frames of one exploration then keep their axes still, and are drawn in a third of the time. A
+    figure with another number of axes keeps a layout of its own.
+    """
+    if len(positions) == len(figure.axes):
+        figure.set_layout_engine(None)
+        for axes, position in zip(figure.axes, positions):
+            axes.set_position(position)
 
 
 def svg_elements(figure: Figure) -> list[str]:
@@ -283,7 +302,7 @@ def svg_elements(figure: Figure) -> list[str]:
     stored as the few lines in which they differ.
     """
     buffer = io.StringIO()
-    _lay_out(figure)
+    lay_out(figure)
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index(">", text.index("<svg")) + 1:text.rindex("</svg>")]

@@ -7,6 +7,7 @@ any installed kernel called python3 run them; so the notebooks are run here, by 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import os
 import platform
@@ -27,7 +28,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 from publishing.sections import Problem, Section, read_sections
@@ -156,8 +157,11 @@ class Run:
             self.failure = f"{self._place(reached)} was still running after {LIMIT} s, the limit for a notebook\n" + (
                 notebook.cells[reached].source
             )
-        except DeadKernelError:
+        except RuntimeError:  # the kernel died, at its start or later
             self.failure = f"{self._place(reached)} ended the Python that ran it\n{notebook.cells[reached].source}"
+        finally:
+            # nbclient forgets to, for a kernel that dies at its start, and fails when the program ends.
+            atexit.unregister(client._cleanup_kernel)
         self.seconds = time.monotonic() - start
         return self
 

@@ -18,8 +18,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def clean(notebook: NotebookNode) -> NotebookNode:
     """A copy of ``notebook`` that is the same whenever it is written.
 
-    Left out are what serves the build only (the map of source lines), what was written on stderr (progress bars) and
-    views of widgets, whose state ended with the kernel that drew them.
+    Left out are what serves the build only (the map of source lines), what was written on stderr (progress bars),
+    views of widgets, whose state ended with the kernel that drew them, and of a figure the face that needs the site's
+    style: viewers of notebooks show its picture.
     """
     cells = []
     for number, cell in enumerate(notebook.cells):
@@ -28,7 +29,10 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
             for output in cell.outputs:
-                output.get("data", {}).pop(WIDGET, None)
+                faces = output.get("data", {})
+                faces.pop(WIDGET, None)
+                if "image/png" in faces:
+                    faces.pop("text/html", None)
         cells.append(cell)
     metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+# The tests may have been started by make, whose variables and options are not those of the make that they try.
+OUTSIDE_MAKE = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 FRONT = """\
 ---
 file_format: mystnb
@@ -67,7 +69,7 @@ class Course:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``command`` in the course, where d2l is the course's own."""
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, env={
-            **os.environ, "RUNS": str(self.runs), "PYTHONPATH": str(self.root), **environment})
+            **OUTSIDE_MAKE, "RUNS": str(self.runs), "PYTHONPATH": str(self.root), **environment})
 
     def execute(self, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "publishing.execute", **environment)

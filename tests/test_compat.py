@@ -96,6 +96,11 @@ assert isinstance(x.asnumpy(), numpy.ndarray) and (numpy.asarray(x) == x.asnumpy
 assert np.array(numpy.float64(2)).shape == () and np.array(numpy.eye(2)).shape == (2, 2)
 assert np.pad(x, ((1, 1), (0, 0)), mode="constant").shape == (5, 4)
 assert float(numpy.float32(2) * x[0, 1]) == float(x[0, 1] * numpy.float32(2)) == 2
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # NumPy 1.26 deprecates these names already
+    assert float(np.trapz(np.array([1.0, 2, 3]))) == 4
+    assert np.msort(np.array([[2.0], [1.0]])).tolist() == [[1], [2]]
+    assert np.in1d(np.array([1.0, 2]), np.array([2.0])).tolist() == [False, True]
 x[1:, ::2] = -1
 x[numpy.array([0])] += 1
 assert x[:, 0].tolist() == [1, -1, -1]
@@ -206,4 +211,4 @@ def test_what_is_missing_is_said_with_the_remedy(before, message):
 def test_settings_that_hang_are_warned_about(workers, threads, warned):
     result = load("", MXNET_CPU_WORKER_NTHREADS=workers, OMP_NUM_THREADS=threads)
     assert result.returncode == 0
-    assert ("RuntimeWarning: MXNET_CPU_WORKER_NTHREADS=2" in result.stderr) == warned
+    assert ("RuntimeWarning: MXNET_CPU_WORKER_NTHREADS" in result.stderr) == warned

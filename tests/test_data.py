@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 
 import mxnet
 import numpy
@@ -22,12 +23,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 import d2l
 from d2l import data as d2l_data
 
-TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_IMAGES, TEST_LABELS = "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A small data set in the published format, and checksums to match: (folder, arrays by name)."""
+    """A small data set in the published format, known to d2l: its folder, and arrays by name."""
     rng = numpy.random.RandomState(0)
     folder, arrays, checksums = tmp_path / "published", {}, {}
     folder.mkdir()
@@ -105,6 +106,9 @@ def test_download_fills_the_cache_and_is_not_repeated(published, serve, tmp_path
     monkeypatch.setenv("D2L_CACHE", str(tmp_path / "cache"))
     assert_is(d2l.load_fashion_mnist(), arrays, "download")
     assert sorted(requests.values()) == [1, 1, 1, 1]
+    files = list((tmp_path / "cache" / "fashion-mnist").iterdir())
+    assert {path.name for path in files} == set(arrays)
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in files)  # others may read them
     monkeypatch.setenv("D2L_OFFLINE", "1")
     assert_is(d2l.load_fashion_mnist(), arrays, "cache")
     assert sorted(requests.values()) == [1, 1, 1, 1]
@@ -164,6 +168,17 @@ def test_the_published_data_are_read_right_wherever_they_come_from():
 
 # Damage
 
+def test_a_missing_file_alone_is_fetched(published, serve, tmp_path):
+    folder, arrays = published
+    url, requests = serve(folder)
+    shutil.copytree(folder, tmp_path / "fashion-mnist")
+    (tmp_path / "fashion-mnist" / TEST_LABELS).unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_is(d2l.load_fashion_mnist(cache=tmp_path, url=url), arrays, "download")
+    assert requests == {TEST_LABELS: 1}
+
+
 def test_a_damaged_file_in_the_cache_is_removed_when_the_system_has_a_good_one(
         published, tmp_path, monkeypatch):
     folder, arrays = published
@@ -176,14 +191,15 @@ def test_a_damaged_file_in_the_cache_is_removed_when_the_system_has_a_good_one(
 
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "no gzip", "altered"])
-def test_a_damaged_file_in_the_cache_is_fetched_again(how, published, serve, tmp_path):
+def test_damaged_files_in_the_cache_are_fetched_again(how, published, serve, tmp_path):
     folder, arrays = published
     url, requests = serve(folder)
     shutil.copytree(folder, tmp_path / "cache" / "fashion-mnist")
-    damage(tmp_path / "cache" / "fashion-mnist" / TRAIN_IMAGES, how)
+    for name in (TRAIN_IMAGES, TEST_LABELS):
+        damage(tmp_path / "cache" / "fashion-mnist" / name, how)
     with pytest.warns(RuntimeWarning, match=f"{TRAIN_IMAGES} is damaged"):
         assert_is(d2l.load_fashion_mnist(cache=tmp_path / "cache", url=url), arrays, "download")
-    assert requests == {TRAIN_IMAGES: 1}
+    assert requests == {TRAIN_IMAGES: 1, TEST_LABELS: 1}
     assert_is(d2l.load_fashion_mnist(cache=tmp_path / "cache", url=url), arrays, "cache")
 
 
@@ -245,11 +261,12 @@ def test_an_unreachable_server_leads_to_the_sample(published, tmp_path, capsys, 
     assert "download failed: ConnectionError" in capsys.readouterr().out
 
 
-def test_a_silent_server_is_given_up(published, tmp_path, monkeypatch, no_waiting):
+def test_a_silent_server_is_given_up(published, tmp_path, monkeypatch, capsys, no_waiting):
     monkeypatch.setattr(d2l_data, "TIMEOUT", (0.1, 0.1))
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, then says nothing
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         assert d2l.load_fashion_mnist(cache=tmp_path, url=url).source == "sample"
+    assert "read timeout=0.1" in capsys.readouterr().out
 
 
 def test_a_cache_that_cannot_be_written_leads_to_the_sample(published, serve, tmp_path):
@@ -320,6 +337,14 @@ def test_planar_data_are_balanced_bounded_and_not_linear(kind):
     assert ((design @ line > 0) == labels).mean() < 0.95
     distances = ((X[:, None] - X) ** 2).sum(axis=2) + 9 * numpy.eye(len(X))
     assert (labels[distances.argmin(axis=1)] == labels).mean() > 0.99
+
+
+def test_moons_reach_into_each_other():
+    X, labels = d2l.planar_data("moons", 4000, noise=0, seed=0)
+    upper, lower = X[labels == 0], X[labels == 1]
+    assert_allclose([upper.min(axis=0), upper.max(axis=0)], [[-1, -1 / 6], [1 / 3, 0.5]], atol=0.01)
+    assert_allclose(lower.min(axis=0), -upper.max(axis=0), atol=0.01)
+    assert_allclose(lower.max(axis=0), -upper.min(axis=0), atol=0.01)
 
 
 @pytest.mark.parametrize("kind", ["moons", "circles", "spirals", "xor"])

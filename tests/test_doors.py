@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from publishing import preflight
-from small_course import ROOT, course  # noqa: F401
+from small_course import OUTSIDE_MAKE, ROOT, course  # noqa: F401
 
 DOORS = {"site", "serve", "notebooks", "lab", "test", "bench", "clean"}
 
 
 def test_plain_make_lists_every_door_with_a_line_each():
-    listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, env=OUTSIDE_MAKE).stdout
     described = dict(re.findall(r"^ +([a-z]+) +(\S.*)$", listing, re.MULTILINE))
     assert set(described) == DOORS
 
@@ -155,9 +155,10 @@ def test_a_section_whose_code_changed_is_run_alone(course):
 
 
 def test_a_section_whose_tags_changed_is_run_again(course):
+    course.write_section("straight", "\n```{code-cell}\n:tags: [hide-input]\n\n1\n```\n")
     course.execute()
     course.ran()
-    course.edit("chapters/lines/straight.md", "{code-cell}\n", "{code-cell}\n:tags: [hide-input]\n\n")
+    course.edit("chapters/lines/straight.md", "hide-input", "hide-output")
     course.execute()
     assert course.ran() == ["straight"]
 

@@ -58,6 +58,9 @@ def test_the_same_code_has_the_same_fingerprint():
     ("def g(x): return x\ndef f(x): return g(x)", "def g(x): return -x\ndef f(x): return g(x)"),
     ("k = 1\ndef f(x): return x + k", "k = 2\ndef f(x): return x + k"),
     ("def f(x): return [x + i for i in (1, 2)]", "def f(x): return [x + i for i in (1, 3)]"),
+    ("class A:\n    k = 1\ndef f(x): return A.k", "class A:\n    k = 2\ndef f(x): return A.k"),
+    ("class A:\n    def m(self): return 1\ndef f(x): return A().m()",
+     "class A:\n    def m(self): return 2\ndef f(x): return A().m()"),
     ("import math\ndef f(x): return math.sin(x)", "import math\ndef f(x): return math.cos(x)"),
 ])
 def test_what_a_function_reads_is_part_of_its_fingerprint(before, after):
@@ -80,6 +83,11 @@ def test_a_helper_wrapped_for_the_disk_is_looked_into():
 
     assert (fingerprint(wrapped("def f(x): return x"))
             != fingerprint(wrapped("def f(x): return 2 * x")))
+
+
+def test_an_attribute_is_not_taken_for_a_global_of_its_name():
+    function = function_from("def f(x): return x.lock", lock=__import__("threading").Lock())
+    assert fingerprint(function)
 
 
 def test_something_without_content_is_refused():

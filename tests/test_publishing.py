@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from small_course import ROOT, course  # noqa: F401
 
 
 def cell(source: str, tags: str = "") -> str:
-    """A code cell; in a section that starts with it, it stands on line 6, the next one on line 10."""
+    """A code cell; in a section that starts with it, its code begins on line 7, that of the next one on 11."""
     option = f":tags: [{tags}]\n\n" if tags else ""
     return f"\n```{{code-cell}}\n{option}{source}\n```\n"
 
@@ -38,7 +39,7 @@ def test_notebooks_that_fail_end_the_build_with_place_and_error_and_the_others_a
     failed = course.execute()
     assert failed.returncode == 1
     for name, (source, error) in FAILURES.items():
-        assert f"\nchapters/lines/{name}.md:9: cell 2 {error}" in failed.stderr
+        assert f"\nchapters/lines/{name}.md:11: cell 2 {error}" in failed.stderr
         assert source.splitlines()[-1] in failed.stderr
     assert failed.stderr.splitlines()[-1].startswith("4 of 6 notebooks failed: ")
     course.ran()
@@ -49,13 +50,13 @@ def test_notebooks_that_fail_end_the_build_with_place_and_error_and_the_others_a
     assert course.ran() == sorted(FAILURES)
 
 
-def test_a_notebook_past_its_limit_is_stopped(course, monkeypatch, capsys):
-    course.write_section("straight", cell("import time; time.sleep(300)"))
+def test_a_notebook_past_its_limit_is_stopped_though_each_cell_is_within(course, monkeypatch, capsys):
+    course.write_section("straight", cell("import time; time.sleep(4)") + cell("time.sleep(4)"))
     monkeypatch.setenv("RUNS", str(course.runs))
-    monkeypatch.setattr(execute, "LIMIT", 3)
+    monkeypatch.setattr(execute, "LIMIT", 6)
     with pytest.raises(Problem, match="1 of 2 notebooks failed"):
         execute.execute(course.root)
-    assert "straight.md:6: cell 1 was still running after 3 s, the limit" in capsys.readouterr().err
+    assert re.search(r"straight.md:\d+: cell [12] was still running after 6 s, the limit", capsys.readouterr().err)
 
 
 def test_progress_names_each_notebook_with_its_seconds_as_it_finishes(course):
@@ -70,7 +71,7 @@ def test_what_is_said_on_stderr_is_not_lost_but_progress_bars_are(course):
     course.write_section("straight", cell("import sys, tqdm\nprint('odd', file=sys.stderr)\nfor i in tqdm.tqdm([1]): pass"))
     done = course.execute()
     assert done.returncode == 0
-    assert done.stderr.splitlines() == ["chapters/lines/straight.md:6: cell 1 says on stderr", "odd"]
+    assert done.stderr.splitlines() == ["chapters/lines/straight.md:7: cell 1 says on stderr", "odd"]
 
 
 def test_a_build_that_is_killed_keeps_what_was_done_and_does_the_rest_again(course):
@@ -128,7 +129,7 @@ def test_the_environment_of_the_build_runs_the_notebooks_whatever_kernel_the_use
 def test_notebooks_are_told_to_draw_static_explorations_with_one_thread_each(course):
     course.write_section("straight", cell(
         "import os\nassert os.environ['D2L_STATIC'] == '1' and os.environ['OMP_NUM_THREADS'] == '1'"))
-    assert course.execute().returncode == 0
+    assert course.execute(OMP_NUM_THREADS="8").returncode == 0
 
 
 def test_entries_of_sections_that_are_gone_are_removed(course):
@@ -202,10 +203,10 @@ def test_the_page_has_mathematics_numbers_citations_and_the_static_face_and_asks
     assert built.returncode == 0, built.stderr
     page = course.page("lines/straight")
     assert page.count('class="katex-display"') == 1 and '<span class="mathnormal">' not in page
-    assert "<math" in page and "mathjax" not in page.lower()
+    assert "<math" in page and not re.search("<script[^>]*mathjax", page, re.IGNORECASE)
     assert '<span class="eqno">(1)' in page and "Exercise 1" in page and "Euclid" in page
-    assert "STATIC FACE" in page and "widget-view" not in page and page.count("iVBORw0KGgo=") == 0
-    assert ">HIDDEN" not in page
+    assert "<p>STATIC FACE</p>" in page and "<img" not in page and "<script type=\"application" not in page
+    assert "HIDDEN\n" not in page
     assert page.count('type="search"') == 1
     for text in (path.read_text() for path in (course.root / "_build/html").glob("**/*.html")):
         assert not re.search(r"<(?:link|script|img|iframe|source)[^>]*(?:href|src)=[\"']?(?:https?:)?//", text)
@@ -220,8 +221,9 @@ def test_a_wrong_formula_or_reference_fails_the_build_with_its_place_and_fails_i
     for _ in range(2):
         failed = course.make("site")
         assert failed.returncode != 0
-        assert re.search(r"chapters/lines/straight.md:7: WARNING: KaTeX.*\\slope", failed.stderr)
-        assert re.search(r"chapters/lines/straight.md:9: WARNING: .*sec-nowhere", failed.stderr)
+        # MyST-NB places text before the first code cell one line too low.
+        assert re.search(r"chapters/lines/straight.md:[78]: WARNING: KaTeX.*\\slope", failed.stderr)
+        assert re.search(r"chapters/lines/straight.md:(9|10): WARNING: .*sec-nowhere", failed.stderr)
 
 
 def test_a_second_build_gives_the_site_that_a_first_one_would(course):
@@ -268,7 +270,7 @@ def test_an_exported_notebook_has_text_code_and_outputs_and_no_trace_of_this_mac
     heading, paths, faces, bar, _ = notebook["cells"]
     assert heading["source"] == ["# Straight"]
     assert "".join(paths["outputs"][0]["text"]) == "chapters/lines ~/x\n"
-    assert "text/html" in faces["outputs"][0]["data"] and "widget-view" not in json.dumps(faces["outputs"])
+    assert set(faces["outputs"][0]["data"]) == {"image/png", "image/svg+xml"}
     assert bar["outputs"] == []
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
