@@ -309,8 +309,8 @@ def svg_elements(figure: Figure) -> list[str]:
     # A style element would hold for the whole page; panel_svgs sets what it says on the drawing.
     text = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", text,
                   flags=re.S)
-    text = re.sub(r"font-family: [^;\"]*", f"font-family: {_FONTS}", text)
-    text = re.sub(r"font: ([\d.]+px) [^;\"]*", rf"font: \1 {_FONTS}", text)
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     text = re.sub(r'"[^"]*"', lambda quoted: " ".join(quoted[0].split()), text)
     referred = set(re.findall(r"#([^\")]+)[\")]", text))
     text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in referred else "", text)
@@ -340,7 +340,8 @@ def panel_svgs(figure: Figure, identifier: str, elements: Sequence[str]) -> str:
     width, height = 72 * figure.get_size_inches()
     count = max(len(figure.subfigs), 1)
     width /= count
-    drawing = (f'<g id="{identifier}" style="stroke-linejoin:round;stroke-linecap:butt">'
+    drawing = (f'<g id="{identifier}" style="font-family:{_FONTS};stroke-linejoin:round;'
+               f'stroke-linecap:butt">'
                f'{"".join(elements)}</g>')
     copy = f'<use href="#{identifier}"/>'
     return "".join(

@@ -102,7 +102,7 @@ def test_an_entry_that_a_killed_build_left_unfinished_is_no_run(course, damage):
 
 
 def test_ctrl_c_stops_the_notebooks_and_says_so(course):
-    course.write_section("straight", cell("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"))
+    course.write_section("straight", cell("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(3000)"))
     builder = subprocess.Popen([sys.executable, "-m", "publishing.execute"], cwd=course.root, stderr=subprocess.PIPE,
                                text=True, env={**os.environ, "RUNS": str(course.runs)},
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
@@ -110,7 +110,11 @@ def test_ctrl_c_stops_the_notebooks_and_says_so(course):
     while not (note.exists() and note.read_text()):
         time.sleep(0.1)
     builder.send_signal(signal.SIGINT)
-    assert builder.communicate()[1].splitlines()[-1] == "Stopped. What was done is kept."
+    try:
+        _, said = builder.communicate(timeout=120)
+    finally:
+        builder.kill()
+    assert said.splitlines()[-1] == "Stopped. What was done is kept."
     assert builder.returncode == 1
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
@@ -217,13 +221,14 @@ def test_the_page_has_mathematics_numbers_citations_and_the_static_face_and_asks
 
 
 def test_a_wrong_formula_or_reference_fails_the_build_with_its_place_and_fails_it_again(course):
-    course.write_section("straight", "# Straight\n\nWrong: $\\slope{x}$\n\nSee {ref}`sec-nowhere`.\n")
+    course.write_section("straight", "# Straight\n\nWrong: $\\slope{x}$\n\nSee {ref}`sec-nowhere`.\n\nAnd {py:func}`d2l.nothing`.\n")
     for _ in range(2):
         failed = course.make("site")
         assert failed.returncode != 0
         # MyST-NB places text before the first code cell one line too low.
         assert re.search(r"chapters/lines/straight.md:[78]: WARNING: KaTeX.*\\slope", failed.stderr)
         assert re.search(r"chapters/lines/straight.md:(9|10): WARNING: .*sec-nowhere", failed.stderr)
+        assert re.search(r"chapters/lines/straight.md:1[12]: WARNING: .*d2l.nothing", failed.stderr)
 
 
 def test_a_second_build_gives_the_site_that_a_first_one_would(course):
