@@ -44,8 +44,9 @@ test: site notebooks ## run all tests: of the code, the build, the notebooks and
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests _build/notebooks -n $(JOBS) --dist loadfile -p publishing.nbval_plugin \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
-bench: $(READY) ## compare the training loop with Gluon's DataLoader
+bench: site ## measure the training loop against Gluon's DataLoader, and the site's explorations
 	$(BIN)/python benchmarks/training_loop.py
+	$(BIN)/python benchmarks/explorations.py
 
 clean: ## remove all that the other doors made, .venv too
 	rm -rf .venv _build publishing/node_modules

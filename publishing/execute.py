@@ -104,7 +104,9 @@ class Run:
     notes : str
         What cells wrote on stderr besides progress bars.
     failure : str or None
-        Where and why it stopped.
+        Where and why it failed.
+    stopped : bool
+        Whether it was told to end.
     """
 
     section: Section
@@ -112,6 +114,7 @@ class Run:
     seconds: float = 0.0
     notes: str = ""
     failure: str | None = None
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         # No folder is searched for kernels, so python3 is this environment's Python whatever the user has installed.
@@ -130,6 +133,8 @@ class Run:
         def reach(cell: NotebookNode, cell_index: int) -> None:
             nonlocal reached
             reached = cell_index
+            if self.stopped:
+                raise RuntimeError
 
         client = NotebookClient(
             notebook,
@@ -157,7 +162,7 @@ class Run:
             self.failure = f"{self._place(reached)} was still running after {LIMIT} s, the limit for a notebook\n" + (
                 notebook.cells[reached].source
             )
-        except RuntimeError:  # the kernel died, at its start or later
+        except RuntimeError:  # the kernel died, at its start or later, or was stopped
             self.failure = f"{self._place(reached)} ended the Python that ran it\n{notebook.cells[reached].source}"
         finally:
             # nbclient forgets to, for a kernel that dies at its start, and fails when the program ends.
@@ -166,7 +171,8 @@ class Run:
         return self
 
     def stop(self) -> None:
-        """End the run now, with the processes that it started."""
+        """End the run now, with the processes that it started, or before its next cell."""
+        self.stopped = True
         if self.kernel.has_kernel:
             os.killpg(self.kernel.provisioner.pid, signal.SIGKILL)
 
@@ -239,8 +245,8 @@ def execute(root: Path) -> None:
     print(f"Notebooks: {len(runs)} of {len(notebooks)} to run" + (f", {workers} at a time" if runs else ""), flush=True)
     failed = []
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run) for run in runs]
         try:
+            futures = [pool.submit(run) for run in runs]
             for done, future in enumerate(as_completed(futures), start=1):
                 run = future.result()
                 section = run.section
