@@ -38,7 +38,7 @@ notebooks: run-notebooks ## write every section as a notebook into _build/notebo
 	@$(BIN)/python -m publishing.export
 
 lab: $(READY) ## open the sections in JupyterLab
-	$(BIN)/jupyter lab chapters
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
 
 test: site notebooks ## run all tests: of the code, the build, the notebooks and the site in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests _build/notebooks -n $(JOBS) --dist loadfile -p publishing.nbval_plugin \

@@ -9,6 +9,7 @@ script (assets/exploration.js) swap them: no kernel, no widget library.
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import html
 import inspect
@@ -28,6 +29,9 @@ from d2l.grid import run
 
 __all__ = ["Exploration", "explore"]
 
+#: The controls that have a native counterpart on the page.
+CONTROLS = (widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider, widgets.SelectionSlider,
+            widgets.Dropdown, widgets.Checkbox)
 #: More frames than this make a page too heavy and a build too slow.
 MAX_FRAMES = 200
 #: A function slower than this (seconds) is called when the slider is let go, not while it moves.
@@ -70,7 +74,8 @@ def explore(function: Callable, *, name: str | None = None, title: str | None = 
     TypeError
         If a control is of another kind, or controls and parameters do not match.
     ValueError
-        If the page's grid has more than 200 frames, lacks a default, or names an unknown parameter.
+        If `page` or `units` names an unknown parameter; and when the frames are drawn in advance,
+        if there are more than 200 or the page's grid lacks a default.
 
     Examples
     --------
@@ -133,26 +138,24 @@ class Exploration:
     ----------
     name, title : str
         Identifier in the page and heading.
-    parameters : list of Parameter
-        The controls as the page shows them.
-    shape : tuple of int
-        Number of values of each parameter on the page; their product is the number of frames.
     """
 
     def __init__(self, function, *, name, title, page, units, controls):
         self.name = (name or function.__name__).replace("_", "-")
         self.title = title or self.name.replace("-", " ").capitalize()
-        self._function = function
-        self._controls = controls
-        _check_names(function, controls, page, units)
-        self.parameters = [_parameter(key, control, page.get(key), units.get(key, ""))
-                           for key, control in controls.items()]
-        self.shape = tuple(len(parameter.values) for parameter in self.parameters)
-        if math.prod(self.shape) > MAX_FRAMES:
-            counts = " x ".join(f"{p.name} ({len(p.values)})" for p in self.parameters)
-            raise ValueError(f"exploration {self.name!r} has {math.prod(self.shape)} frames: "
-                             f"{counts}; at most {MAX_FRAMES} can be drawn in advance, "
-                             "give fewer values with page={...}")
+        self._function, self._controls, self._page, self._units = function, controls, page, units
+        _check(function, controls, page, units)
+
+    @functools.cached_property
+    def parameters(self) -> list[Parameter]:
+        """The controls as the page shows them; a live session has no use for their grid."""
+        return [_parameter(name, control, self._page.get(name), self._units.get(name, ""))
+                for name, control in self._controls.items()]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values of each parameter on the page; their product is the number of frames."""
+        return tuple(len(parameter.values) for parameter in self.parameters)
 
     def draw(self, **values) -> tuple[Figure, str]:
         """Call the function; returns the figure and the sentence (empty if it gives none).
@@ -221,7 +224,19 @@ class Exploration:
         ----------
         positions : list of tuples
             Where the axes stand in every frame, from :func:`d2l.plotting.lay_out`.
+
+        Raises
+        ------
+        ValueError
+            If there are more than 200 frames.
+        RuntimeError
+            If a frame fails; names the values of its parameters.
         """
+        if math.prod(self.shape) > MAX_FRAMES:
+            counts = " x ".join(f"{p.name} ({len(p.values)})" for p in self.parameters)
+            raise ValueError(f"exploration {self.name!r} has {math.prod(self.shape)} frames: "
+                             f"{counts}; at most {MAX_FRAMES} can be drawn in advance, "
+                             "give fewer values with page={...}")
         names = [parameter.name for parameter in self.parameters]
         grid = itertools.product(*(parameter.values for parameter in self.parameters))
         function = self._function
@@ -292,11 +307,15 @@ def _draw(function: Callable, values: Mapping[str, Any]) -> tuple[Figure, str]:
     return figure, sentence
 
 
-def _check_names(function: Callable, controls: Mapping, page: Mapping, units: Mapping) -> None:
+def _check(function: Callable, controls: Mapping, page: Mapping, units: Mapping) -> None:
     wanted = inspect.signature(function).parameters
     if not controls or set(wanted) != set(controls):
         raise TypeError(f"{function.__name__} takes {sorted(wanted)}, the controls are "
                         f"{sorted(controls)}; give one control for each parameter")
+    for name, control in controls.items():
+        if not isinstance(control, CONTROLS):
+            raise TypeError(f"the control of {name} is {type(control).__name__}; allowed are "
+                            + ", ".join(kind.__name__ for kind in CONTROLS))
     for option, mapping in (("page", page), ("units", units)):
         if unknown := sorted(set(mapping) - set(controls)):
             raise ValueError(f"{option} names {unknown}; the parameters are {sorted(controls)}")
@@ -304,7 +323,7 @@ def _check_names(function: Callable, controls: Mapping, page: Mapping, units: Ma
 
 def _parameter(name: str, control: widgets.ValueWidget, page: Iterable | None,
                unit: str) -> Parameter:
-    values, texts, kind = _values(name, control)
+    values, texts, kind = _values(control)
     if page is not None:
         values = list(page)
         texts = [_text(control, value) for value in values]
@@ -315,7 +334,7 @@ def _parameter(name: str, control: widgets.ValueWidget, page: Iterable | None,
     return Parameter(name, control.description or name, unit, kind, values, texts, matches[0])
 
 
-def _values(name: str, control: widgets.ValueWidget) -> tuple[list, list[str], str]:
+def _values(control: widgets.ValueWidget) -> tuple[list, list[str], str]:
     """The grid of a control: its values, how they are written, and the page's control."""
     match control:
         case widgets.Checkbox():
@@ -324,16 +343,13 @@ def _values(name: str, control: widgets.ValueWidget) -> tuple[list, list[str], s
             texts, values = zip(*control._options_full)
             kind = "select" if isinstance(control, widgets.Dropdown) else "range"
             return list(values), list(texts), kind
-        case widgets.IntSlider() | widgets.FloatSlider() | widgets.FloatLogSlider():
-            count = round((control.max - control.min) / control.step) + 1
-            values = [control.min + i * control.step for i in range(count)]
-            if isinstance(control, widgets.FloatLogSlider):
-                values = [control.base ** exponent for exponent in values]
-            if not isinstance(control, widgets.IntSlider):
-                values = [float(f"{value:.10g}") for value in values]
-            return values, [_text(control, value) for value in values], "range"
-    raise TypeError(f"the control of {name} is {type(control).__name__}; allowed are IntSlider, "
-                    "FloatSlider, FloatLogSlider, SelectionSlider, Dropdown and Checkbox")
+    count = int((control.max - control.min) / control.step + 1e-9) + 1
+    values = [control.min + i * control.step for i in range(count)]
+    if isinstance(control, widgets.FloatLogSlider):
+        values = [control.base ** exponent for exponent in values]
+    if not isinstance(control, widgets.IntSlider):
+        values = [float(f"{value:.10g}") for value in values]
+    return values, [_text(control, value) for value in values], "range"
 
 
 def _text(control: widgets.ValueWidget, value: Any) -> str:

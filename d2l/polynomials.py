@@ -1,4 +1,4 @@
-"""One example for capacity and regularisation: noisy points of a cubic, fitted by polynomials.
+"""One example for capacity and regularization: noisy points of a cubic, fitted by polynomials.
 
 The sections on model selection and weight decay draw the same points from the same seed, so that
 a reader who has seen degree 15 fail on them meets the same failure again, and its cure.

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +45,8 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "D2L_STATIC": "1"}
 def fingerprint(root: Path) -> str:
     """Digest of what outputs depend on besides the notebook itself.
 
-    The cache knows a notebook by its code alone. This adds the shared module, the pins, files that lie beside the
-    sections, how notebooks are run, the Python and the variables that steer d2l and MXNet.
+    The cache knows a notebook by its code and its cells' tags. This adds the shared module, the pins, files that lie
+    beside the sections, how notebooks are run, the Python and the variables that steer d2l and MXNet.
     """
     files = [root / "requirements.txt", root / "publishing/execute.py"]
     files += [path for path in root.glob("d2l/**/*") if path.is_file() and "__pycache__" not in path.parts]
@@ -74,21 +75,13 @@ def open_cache(root: Path) -> JupyterCacheBase:
 
 
 def cached(cache: JupyterCacheBase, notebook: NotebookNode) -> NbCacheRecord | None:
-    """The whole, current run of ``notebook``, or None.
-
-    An entry that a killed build left without its file, or with half of it, is no run. Neither is one whose cells have
-    other tags: the cache's key leaves them out, but the site would show the old ones.
-    """
-
-    def tags(cells: list[NotebookNode]) -> list[NotebookNode]:
-        return [cell.metadata for cell in cells if cell.cell_type == "code"]
-
+    """The run of ``notebook`` or None; what a killed build left without its file, or with half of it, is no run."""
     try:
         record = cache.match_cache_notebook(notebook)
-        run = cache.get_cache_bundle(record.pk).nb
+        cache.get_cache_bundle(record.pk)
     except (KeyError, ValueError):
         return None
-    return record if tags(run.cells) == tags(notebook.cells) else None
+    return record
 
 
 @dataclass
@@ -174,7 +167,8 @@ class Run:
         """End the run now, with the processes that it started, or before its next cell."""
         self.stopped = True
         if self.kernel.has_kernel:
-            os.killpg(self.kernel.provisioner.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.kernel.provisioner.pid, signal.SIGKILL)
 
     def _place(self, index: int) -> str:
         """The cell at ``index`` as file, line of the source and number among the code cells."""
@@ -191,7 +185,8 @@ class Run:
                 text = plain([line.rpartition("\r")[2] for line in output.text.splitlines() if "%|" not in line])
                 if re.search(r"\b[A-Z]\w*Warning: ", text):
                     self.failure = f"{self._place(index)} warns\n{text}"
-                elif text:
+                    return
+                if text:
                     self.notes += f"{self._place(index)} says on stderr\n{text}\n"
 
 

@@ -98,7 +98,7 @@ def test_values_come_from_the_controls():
         return d2l.panels()[0]
 
     exploration = d2l.explore(
-        function, a=IntSlider(1, min=1, max=5, step=2), b=FloatSlider(0.1, min=0, max=0.3, step=0.1),
+        function, a=IntSlider(1, min=1, max=6, step=2), b=FloatSlider(0.1, min=0, max=0.3, step=0.1),
         c=FloatLogSlider(1, base=10, min=-1, max=1, step=1), d=Dropdown(options=["p", "q"]),
         e=SelectionSlider(options=[("none", 0.0), ("some", 0.5)], value=0.5), f=Checkbox(True),
         page={"b": [0.1], "f": [True]})
@@ -109,13 +109,22 @@ def test_values_come_from_the_controls():
     assert exploration.parameters[4].texts == ["none", "some"]
 
 
+@pytest.mark.parametrize("options, message", [
+    ({"slope": IntSlider(0, min=0, max=150)}, r"302 frames: slope \(151\) x shift \(2\); at most 200"),
+    ({"page": {"slope": [0, 4]}}, "lacks its default 2"),
+])
+def test_what_the_page_cannot_hold_is_refused_there_and_works_live(options, message):
+    exploration = lines(**options)
+    assert WIDGET in exploration._repr_mimebundle_()
+    with pytest.raises(ValueError, match=message):
+        exploration.static_html()
+
+
 @pytest.mark.parametrize("options, error, message", [
-    ({"slope": IntSlider(0, min=0, max=150)}, ValueError, r"302 frames: slope \(151\) x shift \(2\); at most 200"),
     ({"slope": Text("2")}, TypeError, "control of slope is Text; allowed are IntSlider"),
     ({"extra": IntSlider(0)}, TypeError, r"takes \['shift', 'slope'\], the controls are \['extra'"),
     ({"page": {"slop": [1]}}, ValueError, r"page names \['slop'\]"),
     ({"units": {"slop": "m"}}, ValueError, r"units names \['slop'\]"),
-    ({"page": {"slope": [0, 4]}}, ValueError, "lacks its default 2"),
 ])
 def test_bad_explorations_are_refused_at_once(options, error, message):
     with pytest.raises(error, match=message):
