@@ -41,8 +41,9 @@ lab: $(READY) ## open the sections in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) chapters
 
 test: site notebooks ## run all tests: of the code, the build, the notebooks and the site in a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests _build/notebooks -n $(JOBS) --dist loadfile -p publishing.nbval_plugin \
-	  --nbval-lax --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/nbval_sanitize.cfg
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests _build/notebooks -n $(JOBS) --dist loadfile \
+	  -p publishing.nbval_plugin --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
+	  --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 bench: site ## measure the training loop against Gluon's DataLoader, and the site's explorations
 	$(BIN)/python benchmarks/training_loop.py

@@ -1,6 +1,7 @@
 """A course of three pages, built with this repository's Makefile, settings and publishing steps."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,9 +46,9 @@ class Course:
         self.write("requirements.txt", "mxnet==1.9.1\n")
         self.write("pyproject.toml", "")
         self.write("d2l/__init__.py", "answer = 42\n")
-        self.write("assets/site.css", "body { color: black }\n")
-        self.write("assets/exploration.js", "")
-        self.write("assets/references.bib", "@book{euclid, title={Elements}, author={Euclid}, publisher={Ratdolt}, year={1482}}\n")
+        shutil.copytree(ROOT / "assets", root / "assets")
+        self.write("assets/references.bib",
+                   "@book{euclid, title={Elements}, author={Euclid}, publisher={Ratdolt}, year={1482}}\n")
         self.write("chapters/index.md", "# Welcome\n\nTo lines.\n")
         self.write_section("straight", "# Straight\n")
         self.write_section("curved", "# Curved\n")

@@ -68,7 +68,8 @@ def test_progress_names_each_notebook_with_its_seconds_as_it_finishes(course):
 
 
 def test_what_is_said_on_stderr_is_not_lost_but_progress_bars_are(course):
-    course.write_section("straight", cell("import sys, tqdm\nprint('odd', file=sys.stderr)\nfor i in tqdm.tqdm([1]): pass"))
+    course.write_section("straight", cell(
+        "import sys, tqdm\nprint('odd', file=sys.stderr)\nfor i in tqdm.tqdm([1]): pass"))
     done = course.execute()
     assert done.returncode == 0
     assert done.stderr.splitlines() == ["chapters/lines/straight.md:7: cell 1 says on stderr", "odd"]
@@ -95,14 +96,16 @@ def test_a_build_that_is_killed_keeps_what_was_done_and_does_the_rest_again(cour
 def test_an_entry_that_a_killed_build_left_unfinished_is_no_run(course, damage):
     course.execute()
     course.ran()
-    [entry] = [path for path in (course.root / execute.CACHE).glob("executed/*/base.ipynb") if "curved" in path.read_text()]
+    entries = (course.root / execute.CACHE).glob("executed/*/base.ipynb")
+    [entry] = [path for path in entries if "curved" in path.read_text()]
     damage(entry)
     assert course.execute().returncode == 0
     assert course.ran() == ["curved"]
 
 
 def test_ctrl_c_stops_the_notebooks_and_says_so(course):
-    course.write_section("straight", cell("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(3000)"))
+    course.write_section("straight", cell(
+        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(3000)"))
     builder = subprocess.Popen([sys.executable, "-m", "publishing.execute"], cwd=course.root, stderr=subprocess.PIPE,
                                text=True, env={**os.environ, "RUNS": str(course.runs)},
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
@@ -200,7 +203,7 @@ display({"text/html": "<p>STATIC FACE</p>", "image/png": "iVBORw0KGgo=", "image/
 """
 
 
-def test_the_page_has_mathematics_numbers_citations_and_the_static_face_and_asks_no_other_host(course):
+def test_a_page_has_mathematics_numbers_citations_and_the_static_face_and_asks_no_other_host(course):
     course.write_section("straight", PAGE + cell(TWO_FACES) + cell("import sys; print('HIDDEN', file=sys.stderr)"))
     course.write_section("curved", "# Curved\n\nAfter {ref}`sec-straight`, {ref}`ex-draw`.\n")
     built = course.make("site")
@@ -212,7 +215,8 @@ def test_the_page_has_mathematics_numbers_citations_and_the_static_face_and_asks
     assert "<p>STATIC FACE</p>" in page and "<img" not in page and "<script type=\"application" not in page
     assert "HIDDEN\n" not in page
     assert page.count('type="search"') == 1
-    for text in (path.read_text() for path in (course.root / "_build/html").glob("**/*.html")):
+    for path in (course.root / "_build/html").glob("**/*.html"):
+        text = path.read_text()
         assert not re.search(r"<(?:link|script|img|iframe|source)[^>]*(?:href|src)=[\"']?(?:https?:)?//", text)
         assert not re.search(r"unpkg|jsdelivr|cloudflare|googleapis", text)
     style = (course.root / "_build/html/_static/katex/katex.min.css").read_text()
@@ -221,7 +225,8 @@ def test_the_page_has_mathematics_numbers_citations_and_the_static_face_and_asks
 
 
 def test_a_wrong_formula_or_reference_fails_the_build_with_its_place_and_fails_it_again(course):
-    course.write_section("straight", "# Straight\n\nWrong: $\\slope{x}$\n\nSee {ref}`sec-nowhere`.\n\nAnd {py:func}`d2l.nothing`.\n")
+    course.write_section("straight", "# Straight\n\nWrong: $\\slope{x}$\n\nSee {ref}`sec-nowhere`.\n\n"
+                         "And {py:func}`d2l.nothing`.\n")
     for _ in range(2):
         failed = course.make("site")
         assert failed.returncode != 0
@@ -258,7 +263,8 @@ def test_jupyter_book_itself_runs_no_notebook(course):
 def nbval(course) -> subprocess.CompletedProcess[str]:
     """What `make test` does with the notebooks."""
     return course.run(sys.executable, "-m", "pytest", "_build/notebooks", "-q", "-p", "publishing.nbval_plugin",
-                      "--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests/nbval_sanitize.cfg"))
+                      "--nbval-lax", "--nbval-current-env",
+                      "--nbval-sanitize-with", str(ROOT / "tests/nbval_sanitize.cfg"))
 
 
 def read(course, name: str = "straight") -> dict:

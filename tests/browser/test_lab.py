@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,18 +14,24 @@ import urllib.request
 import nbformat
 import pytest
 
-NOTEBOOK = pathlib.Path(__file__).parents[2] / "_build/notebooks/multilayer-perceptrons/model-selection.ipynb"
+ROOT = pathlib.Path(__file__).parents[2]
+SOURCE = ROOT / "chapters/multilayer-perceptrons/model-selection.md"
+NOTEBOOK = ROOT / "_build/notebooks/multilayer-perceptrons/model-selection.ipynb"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Address of a JupyterLab that holds the notebook up to its first exploration."""
+    """Address of a JupyterLab as `make lab` starts it, over a folder with two files.
+
+    `course.ipynb` is the notebook up to its first exploration, `section.md` the source of it.
+    """
     folder = tmp_path_factory.mktemp("lab")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     last = next(i for i, cell in enumerate(code) if "d2l.explore(" in cell.source)
     notebook.cells = code[:last + 1]
     nbformat.write(notebook, folder / "course.ipynb")
+    shutil.copy(SOURCE, folder / "section.md")
     # Otherwise cells that are not in view are not in the page either, and a question covers it.
     for plugin, settings in {"notebook-extension/tracker": {"windowingMode": "none"},
                              "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}.items():
@@ -36,13 +43,13 @@ def lab(tmp_path_factory):
         port = free.getsockname()[1]
     token = secrets.token_hex()
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "D2L_STATIC": "",
-                   "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_PREFER_ENV_PATH": "1"}
+                   "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_PREFER_ENV_PATH": "1",
+                   "JUPYTER_CONFIG_PATH": str(ROOT / "publishing/jupyter")}
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
              f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"],
             stdout=log, stderr=log, env=environment)
-    address = f"http://127.0.0.1:{port}/lab/tree/course.ipynb?token={token}&reset"
     try:
         for _ in range(120):
             try:
@@ -51,16 +58,24 @@ def lab(tmp_path_factory):
             except OSError:
                 assert server.poll() is None, (folder / "log").read_text()
                 time.sleep(0.5)
-        yield address
+        yield lambda file: f"http://127.0.0.1:{port}/lab/tree/{file}?token={token}&reset"
     finally:
         server.terminate()
         server.wait()
 
 
+def test_a_section_opens_as_a_notebook(browser, lab):
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(120_000)
+    page.goto(lab("section.md"))
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.close()
+
+
 def test_a_slider_calls_the_function_for_a_value_that_the_page_does_not_hold(browser, lab):
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     page.set_default_timeout(120_000)
-    page.goto(lab)
+    page.goto(lab("course.ipynb"))
     page.get_by_text("| Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()

@@ -183,13 +183,13 @@ def test_no_value_moves_the_page(open_page, path, name, width):
 
     def size():
         return exploration.root.evaluate("e => [e.offsetWidth, e.offsetHeight, ...[...e.querySelectorAll('svg, input')]"
-                                         ".map(c => Math.round(c.getBoundingClientRect().width))]")
+                                         ".map(c => c.getBoundingClientRect().width)]")
 
     before = size()
     for slider in exploration.ranges.all():
         for index in range(int(slider.get_attribute("max")) + 1):
             slider.evaluate("(e, i) => { e.value = i; e.dispatchEvent(new Event('input', {bubbles: true})); }", index)
-            assert size() == before
+            assert size() == pytest.approx(before, abs=0.5)
 
 
 @each_exploration
@@ -201,7 +201,7 @@ def test_reset_and_address_bring_a_state_back(open_page, path, name):
         slider.focus()
         page.keyboard.press("End" if slider.input_value() == "0" else "Home")
     moved = exploration.values(), exploration.drawing()
-    page.wait_for_function("sliders => location.hash.split('&').length === sliders", arg=exploration.ranges.count())
+    page.wait_for_function("sliders => location.hash.split('=').length === sliders + 1", arg=exploration.ranges.count())
     again = Exploration(open_page(path + page.evaluate("location.hash")), name)
     assert (again.values(), again.drawing()) == moved
     exploration.root.get_by_role("button", name="Reset").click()
