@@ -199,7 +199,8 @@ Drawn.
 TWO_FACES = """
 from IPython.display import display
 display({"text/html": "<p>STATIC FACE</p>", "image/png": "iVBORw0KGgo=", "image/svg+xml": "<svg></svg>",
-         "application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}}, raw=True)
+         "application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}},
+        raw=True)
 """
 
 
@@ -298,7 +299,7 @@ def test_export_writes_the_same_file_again_and_removes_what_is_gone(course):
 
 def test_nbval_compares_tagged_cells_only_and_not_times_or_progress_bars(course):
     course.write_section("straight", cell(
-        "import sys, time, tqdm\nprint('loss 0.25 after', f'{time.perf_counter():.3f} s')\nfor i in tqdm.tqdm([1]): pass",
+        "import time, tqdm\nprint('loss 0.25 after', f'{time.perf_counter():.3f} s')\nfor i in tqdm.tqdm([1]): pass",
         "nbval-check-output") + cell("import random; print(random.random())"))
     course.make("notebooks")
     agreed = nbval(course)
