@@ -285,7 +285,7 @@ def lay_out(figure: Figure) -> list[tuple[float, ...]]:
 def place(figure: Figure, positions: Sequence[tuple[float, ...]]) -> None:
     """Put the axes where :func:`lay_out` put those of a figure like this one.
 
-    Frames of one exploration then keep their axes still, and are drawn in a third of the time. A
+    Frames of one exploration then keep their axes still, and take two thirds of the time. A
     figure with another number of axes keeps a layout of its own.
     """
     if len(positions) == len(figure.axes):
